@@ -25,7 +25,7 @@ export interface CallInput {
   readonly heldMs?: number;
   /** Whether the answer is asked for as PDF. */
   readonly asPdf?: true;
-  /** Whether the value is to be the body as it came, checked but with all its fields, and a declined payment an error. */
+  /** Whether the value is to be the body, or the declined purchase in it, as it came: checked, but with all its fields. */
   readonly asIs?: true;
   /** Takes the answer of an operation that streams. */
   readonly sink?: Sink;
@@ -265,8 +265,8 @@ function mediaTypeOf(operation: Operation): string {
 }
 
 function encode(operation: Operation, body: unknown): string {
-  if (operation.bodyType !== "form") return JSON.stringify(body);
-  return new URLSearchParams(body as Record<string, string>).toString();
+  if (operation.bodyType === "form") return new URLSearchParams(body as Record<string, string>).toString();
+  return typeof body === "string" ? body : JSON.stringify(body);
 }
 
 /** What a client works with. */

@@ -10,20 +10,21 @@ export interface RawRequest {
   readonly operation: Operation;
   readonly params: Parameters;
   readonly query: Parameters;
-  readonly body?: unknown;
+  /** JSON text, sent as it is. */
+  readonly body?: string | null;
   readonly idempotencyKey?: string;
   /** Whether the answer is requested as PDF. */
   readonly asPdf: boolean;
 }
 
-/** The body of a success: JSON as it came, `null` for none, or what is no JSON. */
-export type RawAnswer = { readonly value: unknown } | { readonly bytes: Buffer };
+/** The body of a success: JSON as it came, `null` for none, or what is no JSON. A declined purchase is one as well. */
+export type RawAnswer = { readonly value: unknown; readonly requestId?: string | null } | { readonly bytes: Buffer };
 
 /** Calls put together by hand. Throws `ClientError`. */
 export interface RawCalls {
   /**
    * Sends a call. Reads, and a purchase under its key, are repeated after passing trouble; other changes only while they
-   * certainly never left, and `outcome_unknown` where the answer is lost. A declined payment is an error.
+   * certainly never left, and `outcome_unknown` where the answer is lost. A declined payment resolves with its failed purchase.
    */
   send(request: RawRequest): Promise<RawAnswer>;
 }
@@ -39,7 +40,7 @@ export function rawCalls(caller: Caller): RawCalls {
       const input: CallInput = {
         params,
         query,
-        body,
+        ...(typeof body === "string" && { body }),
         repeat,
         asIs: true,
         ...(idempotencyKey !== undefined && { idempotencyKey }),
@@ -47,8 +48,9 @@ export function rawCalls(caller: Caller): RawCalls {
       };
       if (asPdf) return { bytes: (await caller.download(id, input)).bytes };
       if (streamsAs) return { bytes: await streamed(caller, id, input) };
-      if (method === "GET" || idempotent) return { value: (await caller.call(id, input)).value };
-      return { value: (await caller.change(id, input, LOOK_HINT)).value };
+      const isRepeated = method === "GET" || idempotent;
+      const { value, requestId } = await (isRepeated ? caller.call(id, input) : caller.change(id, input, LOOK_HINT));
+      return { value, requestId };
     },
   };
 }

@@ -33,15 +33,15 @@ export function readAnswer(operation: Operation, answer: WireAnswer): Reading {
   return readKnownError(operation, answer.status, body) ?? readSuccess(schema, answer.status, body);
 }
 
-/** Reads an answer as `readAnswer` does, but gives the body of a success as it came, and a declined payment as a problem. */
+/** Reads an answer as `readAnswer` does, but gives the body of a success, or the declined purchase, as it came. */
 export function readAsItCame(operation: Operation, answer: WireAnswer): Reading {
   const reading = readAnswer(operation, answer);
   if (reading.kind !== "success" || reading.value === null) return reading;
   const body = readJson(answer);
   if (!body.ok) return nonsense(body.why, body.broken);
   if (answer.status < 400) return { kind: "success", value: body.value };
-  const problem = problemSchema.parse(body.value, ONE_ANSWER);
-  return { kind: "problem", code: "payment_declined", problem };
+  const { purchase, requestId } = problemSchema.parse(body.value, ONE_ANSWER);
+  return { kind: "success", value: purchase, requestId };
 }
 
 type GoodBody = Extract<JsonBody, { ok: true }>;

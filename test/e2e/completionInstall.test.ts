@@ -90,6 +90,26 @@ describe("completion --install", () => {
     expect((await lstat(pathOf(".zshrc"))).isSymbolicLink()).toBe(true);
   });
 
+  test("uninstalling keeps every other byte of .zshrc, and its mode", async () => {
+    const rest = Buffer.from("export NAME=caf\xe9\r\n", "latin1");
+    await writeFile(pathOf(".zshrc"), rest);
+    await run("zsh --install --yes");
+    await chmod(pathOf(".zshrc"), 0o664);
+    const text = await readFile(pathOf(".zshrc"), "latin1");
+    await writeFile(pathOf(".zshrc"), text.replace(/(?<!\r)\n/g, "\r\n"), "latin1");
+    expect((await run("zsh --install --yes")).exitCode).toBe(0);
+    expect((await run("zsh --uninstall")).exitCode).toBe(0);
+    expect(await readFile(pathOf(".zshrc"))).toEqual(rest);
+    expect((await stat(pathOf(".zshrc"))).mode & 0o777).toBe(0o664);
+  });
+
+  test("writes no file if one of them is somebody else's", async () => {
+    await mkdir(dirname(pathOf(BASH[1] ?? "")), { recursive: true });
+    await writeFile(pathOf(BASH[1] ?? ""), "complete -W 'mine' sfl\n");
+    expect((await run("bash --install")).exitCode).toBe(2);
+    await expect(stat(pathOf(BASH[0] ?? ""))).rejects.toThrow("ENOENT");
+  });
+
   test("leaves files of somebody else alone", async () => {
     await mkdir(dirname(pathOf(BASH[0] ?? "")), { recursive: true });
     await writeFile(pathOf(BASH[0] ?? ""), "complete -W 'mine' secureflag-licenses\n");

@@ -58,9 +58,30 @@ describe("login --sandbox", () => {
     const several = errorOf(await run(...LOGIN));
     expect(several).toMatchObject({ exitCode: 2, hint: expect.stringContaining("--api-url") });
     expect([several.message.includes(one.url), several.message.includes(two.url)]).toEqual([true, true]);
-    expect(resultOf(await run(...LOGIN, "--api-url", two.url))).toMatchObject({ apiUrl: two.url });
+    const elsewhere = two.url.replace("127.0.0.1", "localhost");
+    for (const flags of [
+      ["--api-url", two.url],
+      ["--api-url", elsewhere],
+    ]) {
+      expect(resultOf(await run(...LOGIN, ...flags))).toMatchObject({ apiUrl: two.url });
+    }
+    const inEnvironment = await runCli(LOGIN, { home, env: { SECUREFLAG_API_URL: two.url } });
+    expect(resultOf(inEnvironment)).toMatchObject({ apiUrl: two.url });
+    for (const { sandbox } of [one, two]) {
+      sandbox.kill("SIGTERM");
+      await sandbox.ended;
+    }
+    expect(await readdir(join(home, "config"))).not.toContain("running");
+  });
+
+  test("signs in to no other address, and warns of one in the environment", async () => {
+    const { url } = await start();
     const other = errorOf(await run(...LOGIN, "--api-url", "https://billing.example"));
     expect(other).toMatchObject({ exitCode: 2, message: expect.stringContaining("No sandbox of yours is running at") });
+    const env = { SECUREFLAG_API_URL: "https://billing.example" };
+    const signedIn = await runCli(["login", "--sandbox", "--insecure-storage"], { home, env });
+    expect(signedIn).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("SECUREFLAG_API_URL is set to") });
+    expect(signedIn.stdout).toContain(url);
   });
 
   test("says that none runs, also after one was killed", async () => {

@@ -1,5 +1,5 @@
-import { chmod, mkdir, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, mkdir, readdir, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { openSqlite, type SqliteConnection } from "../database/sqlite.ts";
 import { isStorageFailure } from "../database/storageFailure.ts";
 import { BackendError, startError } from "../errors.ts";
@@ -69,10 +69,27 @@ export async function assertResettable(folder: string): Promise<string[]> {
 
 async function makeFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeDirectory(folder);
   } catch (error) {
     throw unusable(folder, error);
   }
+}
+
+/** Makes a directory and those above it. Not `recursive`: where nothing can be made, as in /proc, Node.js tries forever. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (await isDirectory(path)) return;
+    if ((error as { code?: string }).code !== "ENOENT" || (await isDirectory(dirname(path)))) throw error;
+    await makeDirectory(dirname(path));
+    await makeDirectory(path);
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => null);
+  return found?.isDirectory() ?? false;
 }
 
 /** The existing database files of a sandbox, including SQLite's `-wal` and `-shm`. */
@@ -133,6 +150,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full",
   EDQUOT: "the disk quota is exceeded",
   SQLITE_READONLY: "it is read-only",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
   EROFS: "it is on a read-only file system",
   SQLITE_CANTOPEN: "its files cannot be opened",
 };

@@ -1,9 +1,11 @@
 import { type Command, Option } from "commander";
 import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
+import { canonicalUrl } from "../connection/target.ts";
 import type { Context } from "../context.ts";
 import { tokenVariable } from "../io.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { printResult, warn } from "../kit/output.ts";
+import { clean } from "../kit/text.ts";
 import { trimmedText } from "../kit/values.ts";
 import type { LoginOptions } from "./signIn.ts";
 import { type Stored, signInAndStore } from "./signInAndStore.ts";
@@ -82,7 +84,7 @@ export async function runLogin(options: LoginCommandOptions, context: Context): 
     : await signInAndStore(options, context);
   await printStored(options, context, stored);
   if (stored.me) noteInvitations(context, options, stored.me);
-  noteEnvironment(options, context);
+  noteEnvironment(stored, options, context);
 }
 
 async function printStored(options: LoginOptions, context: Context, stored: Stored): Promise<void> {
@@ -109,7 +111,12 @@ async function printStored(options: LoginOptions, context: Context, stored: Stor
   );
 }
 
-function noteEnvironment(options: LoginOptions, context: Context): void {
+/** Warns of variables with which later commands would not use this sign-in. */
+function noteEnvironment({ target }: Stored, options: LoginOptions, context: Context): void {
   const variable = tokenVariable(context.env);
   if (variable !== null) warn(context, options, `${variable} is set and takes precedence over this sign-in.`);
+  const { SECUREFLAG_API_URL: address = "" } = context.env;
+  if (address !== "" && canonicalUrl(address) !== target.apiUrl) {
+    warn(context, options, `SECUREFLAG_API_URL is set to ${clean(address)} and takes precedence over this profile.`);
+  }
 }

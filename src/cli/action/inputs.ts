@@ -9,8 +9,6 @@ export interface StepInputs {
   readonly env: Context["env"];
   /** The words of an installed program to run instead of the one that comes with the action. */
   readonly command: readonly string[];
-  /** How to show the plan; `null` to buy. */
-  readonly plan: PlanInputs | null;
 }
 
 /** What a plan needs beside the arguments. */
@@ -74,8 +72,13 @@ export function readInputs(env: Context["env"]): StepInputs {
     argv: ["top-up", "--yes", ...flagged().flatMap((name) => flag(name, given[name])), ...rehearsal],
     env: signIn(given),
     command: given.command?.split(/\s+/) ?? [],
-    plan: isPlan ? planOf(given, env) : null,
   };
+}
+
+/** Reads how to show a plan, even where other inputs are wrong; `null` for a step that buys. */
+export function readPlan(env: Context["env"]): PlanInputs | null {
+  const given = readGiven(env);
+  return given.plan === "true" ? planOf(given, env) : null;
 }
 
 function readGiven(env: Context["env"]): Given {

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { writeOutputs } from "../buying/jobSummary.ts";
+import { addToJobSummary, writeOutputs } from "../buying/jobSummary.ts";
 import type { Context, EndSignal } from "../context.ts";
 import { usageError } from "../errors.ts";
 import { reportFailure } from "../kit/failure.ts";
-import { readInputs, type StepInputs } from "./inputs.ts";
+import { readInputs, readPlan, type StepInputs } from "./inputs.ts";
 import { commentPlan } from "./plan.ts";
 
 /** The program, as main.ts exports it. */
@@ -35,21 +35,27 @@ export async function runStep(program: Program): Promise<StepEnd> {
   const { env } = context;
   const [outputs, summary] = await Promise.all([appended(env.GITHUB_OUTPUT), appended(env.GITHUB_STEP_SUMMARY)]);
   let end: StepEnd = { exitCode: 1, leavesWork: false };
-  let inputs: StepInputs | null = null;
   try {
-    inputs = readInputs(env);
-    end = await run(inputs, program, context);
-    const plan = inputs.plan === null ? "" : await summary();
-    if (inputs.plan !== null && plan !== "") await commentPlan(plan, inputs.plan, context);
+    end = await run(readInputs(env), program, context);
   } catch (error) {
     end = { ...end, exitCode: reportFailure(error, [], context) };
   }
   const { exitCode } = end;
+  const unexplained = exitCode === 0 || (await summary()) !== "" ? "" : failedSection(exitCode);
+  if (unexplained !== "") await addToJobSummary(context, OPTIONS, unexplained);
+  const plan = readPlan(env);
+  const section = unexplained || (plan === null ? "" : await summary());
+  // Also where no plan could be made: the comment before is of another commit.
+  if (plan !== null && section !== "") await commentPlan(section, plan, context);
   const isStatusSet = (await outputs()) !== "";
   const status = STOPPED.includes(exitCode) ? "stopped" : "unknown";
   await writeOutputs(context, OPTIONS, { ...(!isStatusSet && { status }), "exit-code": String(exitCode) });
   await context.end();
   return end;
+}
+
+function failedSection(exitCode: number): string {
+  return `### License top-up failed\n\nExit code ${exitCode}. The log of the job says why.\n`;
 }
 
 async function run({ argv, env, command }: StepInputs, program: Program, context: Context): Promise<StepEnd> {

@@ -1,6 +1,9 @@
+import { isUtf8 } from "node:buffer";
 import { Argument, type Command, InvalidArgumentError } from "commander";
 import type { RawAnswer, RawRequest } from "../../client/raw.ts";
+import { purchaseAnswerSchema } from "../../contract/billing.ts";
 import { MAX_BODY_BYTES } from "../../contract/operations/operation.ts";
+import { errorOfPurchase } from "../buying/engine/failureWords.ts";
 import { type Connection, connect } from "../connection/connect.ts";
 import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { Need } from "../connection/target.ts";
@@ -92,11 +95,12 @@ function readFlags(flags: ApiFlags) {
  * Sends one call of the contract and prints or saves its answer.
  *
  * @throws CliError `invalid_usage` before anything is sent: not a call of the contract, no consent, no body or key where one
- *   is needed; `declined_by_person`; the error of the answer; `outcome_unknown` if the answer to a change was lost
+ *   is needed; `declined_by_person`; the error of the answer, and of a purchase in it that did not succeed, after it was
+ *   printed; `outcome_unknown` if the answer to a change was lost
  */
 export async function runApi(options: ApiOptions, context: Context): Promise<void> {
   const { method, output, force, json } = options;
-  if (output !== null) assertStdoutFree("--output", { "--json": json });
+  if (output === STANDARD) assertStdoutFree("--output", { "--json": json });
   if (output !== null && output !== STANDARD) assertWritable({ path: output, force });
   // Checked before a sign-in is looked for; the organization is found later.
   const known = await findCall(method, options.path, async () => options.organizationId ?? 0);
@@ -115,6 +119,18 @@ export async function runApi(options: ApiOptions, context: Context): Promise<voi
   const answer = await withSpinner(context, options, "Sending the request", connection.client.send(request));
   if (method === "GET") return await show(answer, options, context);
   await awaitPrinting(show(answer, options, context), "The request was carried out", LOOK_HINT);
+  const failure = isCharging(call) && "value" in answer ? failureOf(answer.value, answer.requestId) : null;
+  if (failure !== null) throw failure;
+}
+
+/** Why a purchase did not succeed, or not yet: what waits for a person must not look like one that was made. */
+function failureOf(value: unknown, requestId?: string | null): CliError | null {
+  const purchase = purchaseAnswerSchema.safeParse(value);
+  return purchase.success ? errorOfPurchase(purchase.data, requestId) : null;
+}
+
+function isCharging({ operation }: NamedCall): boolean {
+  return /\/(purchases|payment|approve)$/.test(operation.path);
 }
 
 const LOOK_HINT = "Look at its result before you send it again.";
@@ -137,15 +153,19 @@ function assertFits({ operation }: NamedCall, options: ApiOptions, { io }: Conte
   }
 }
 
-async function bodyOf({ operation }: NamedCall, { body }: ApiOptions, { io }: Context): Promise<unknown> {
-  if (body === null) return undefined;
+/** Reads the body, which is sent as it is: the backend refuses what it could be misread as. */
+async function bodyOf({ operation }: NamedCall, { body }: ApiOptions, { io }: Context): Promise<string | null> {
+  if (body === null) return null;
   const limit = operation.maxBodyBytes ?? MAX_BODY_BYTES;
   const bytes = await readInput(body, limit, io, (reason, cause) => {
     return new CliError("file_not_read", `Cannot read ${clean(body)}: ${reason}`, { cause });
   });
   if (bytes.length > limit) throw usageError(`The body is larger than ${limit} bytes`, "Nothing was sent.");
+  const text = decodeText(bytes);
+  if (text.includes("\uFFFD") && !isUtf8(bytes)) throw usageError("The body is not UTF-8", "Nothing was sent.");
   try {
-    return JSON.parse(decodeText(bytes));
+    JSON.parse(text);
+    return text;
   } catch {
     throw usageError("The body is not JSON", "Nothing was sent.");
   }
@@ -159,9 +179,7 @@ function needOf({ operation: { access } }: NamedCall): Need {
 async function confirm(call: NamedCall, { client }: Connection, options: ApiOptions, context: Context): Promise<void> {
   const { method, yes } = options;
   if (!yes) {
-    const charges = /\/(purchases|payment|approve)$/.test(call.operation.path)
-      ? "This may charge the organization. "
-      : "";
+    const charges = isCharging(call) ? "This may charge the organization. " : "";
     const question = `${charges}Send ${method} ${clean(options.path)} to ${client.origin}?`;
     await confirmOrCancel(context, options, question, "Nothing was sent");
   }
@@ -174,7 +192,9 @@ async function show(answer: RawAnswer, options: ApiOptions, context: Context): P
   const { io } = context;
   if (output !== null && output !== STANDARD) {
     writeOutputFile({ path: output, force }, piecesOf(answer, true), context);
-    return note(context, options, `Saved the response to ${clean(output)}.`);
+    if (json) await printJson(context, { file: output });
+    else note(context, options, `Saved the response to ${clean(output)}.`);
+    return;
   }
   if ("bytes" in answer) return await writeStdout(context, [answer.bytes]);
   maskToken(answer.value, options, context);

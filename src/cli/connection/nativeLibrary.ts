@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makePrivateDirectory } from "../files/privateFile.ts";
 
 /** What loading a native library takes from the machine. */
 export interface LibraryMachine {
@@ -54,7 +55,7 @@ function keptFile(content: Buffer, place: string): string {
   } catch {
     // It is not there yet.
   }
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makePrivateDirectory(directory);
   // Moved there whole, because another process may be loading it.
   const made = join(mkdtempSync(join(directory, "new-")), "library.node");
   try {

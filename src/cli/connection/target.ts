@@ -52,9 +52,9 @@ export async function resolveTarget(
       hint: `Create it with \`secureflag-licenses login --profile ${named}\`.`,
     });
   }
-  const apiUrl = canonical(urlOutside ?? profile?.apiUrl ?? PUBLIC_API_URL);
+  const apiUrl = canonicalUrl(urlOutside ?? profile?.apiUrl ?? PUBLIC_API_URL);
   parseAddress(apiUrl);
-  const atProfile = profile !== null && canonical(profile.apiUrl) === apiUrl;
+  const atProfile = profile !== null && canonicalUrl(profile.apiUrl) === apiUrl;
   return {
     profileName,
     profile,
@@ -84,7 +84,7 @@ function environmentOrganization(text: string | undefined): number | null {
 }
 
 /** A URL without slashes at its end. SecureFlag's public API has one URL, whatever its spelling. */
-function canonical(apiUrl: string): string {
+export function canonicalUrl(apiUrl: string): string {
   const text = apiUrl.replace(/\/+$/, "");
   const href = URL.canParse(text) ? new URL(text).href.toLowerCase() : "";
   return PUBLIC_API.test(href) ? PUBLIC_API_URL : text;

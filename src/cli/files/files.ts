@@ -1,4 +1,4 @@
-import { accessSync, constants, lstatSync } from "node:fs";
+import { accessSync, constants, lstatSync, type Stats } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename, dirname, sep } from "node:path";
 import type { Context } from "../context.ts";
@@ -9,6 +9,11 @@ import { type GrowingFile, growPrivateFile, makePrivateDirectory, writePrivateFi
 /** A path to read is not a file. */
 class NoFileError extends Error {
   override readonly name = "NoFileError";
+}
+
+/** The error of what is not a file, such as the `<(…)` of a shell. */
+function noFile(found: Stats): NoFileError {
+  return new NoFileError(found.isFIFO() ? "it is a pipe; pass - and pipe it in" : "it is not a file");
 }
 
 /**
@@ -24,7 +29,7 @@ export async function readInputFile(path: string, most: number, orPipe = false):
   const file = await open(path, constants.O_RDONLY | (orPipe ? 0 : (constants.O_NONBLOCK ?? 0)));
   try {
     const found = await file.stat();
-    if (!found.isFile() && !(orPipe && found.isFIFO())) throw new NoFileError("it is not a file");
+    if (!found.isFile() && !(orPipe && found.isFIFO())) throw noFile(found);
     const chunks: Buffer[] = [];
     for await (const chunk of file.createReadStream({ end: most, autoClose: false })) chunks.push(Buffer.from(chunk));
     return Buffer.concat(chunks);
@@ -47,7 +52,8 @@ export class LongLineError extends Error {
 export async function* readInputLines(path: string, most: number): AsyncGenerator<Buffer> {
   const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
-    if (!(await file.stat()).isFile()) throw new NoFileError("it is not a file");
+    const found = await file.stat();
+    if (!found.isFile()) throw noFile(found);
     yield* linesOf(file.createReadStream({ autoClose: false, highWaterMark: CHUNK_BYTES }), most);
   } finally {
     await file.close();

@@ -1,5 +1,5 @@
 import { readFileSync, type Stats, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { CliError, type ErrorCode } from "../errors.ts";
 
 /** Who may do everything anyway. */
@@ -64,8 +64,8 @@ function findForeign(path: string, uid: number): Found | null {
 }
 
 /**
- * The folder to take back: the largest one in a folder of this user, else one that is open to its owner alone, as this
- * tool makes them; `null` where neither is above the path, so that no folder of the system is ever given away.
+ * The folder to take back: the largest one in a folder of this user, else the tool's own; `null` where neither is above the
+ * path, so that no folder of the system, nor another user's home, is ever given away.
  */
 function findOwnFolder(path: string, uid: number): string | null {
   const above = [...upwards(dirname(path))];
@@ -74,7 +74,9 @@ function findOwnFolder(path: string, uid: number): string | null {
   if (firstForeign !== 0 && above[0] !== undefined) return above[0].path;
   const firstOwn = above.findIndex(({ stats }) => stats.uid === uid);
   if (firstOwn > 0) return above[firstOwn - 1]?.path ?? null;
-  return above.find(({ stats }) => (stats.mode & 0o077) === 0)?.path ?? null;
+  const isOurs = ({ path: found, stats }: Found) =>
+    basename(found) === "secureflag-licenses" && (stats.mode & 0o077) === 0;
+  return above.find(isOurs)?.path ?? null;
 }
 
 /** The path and every directory above it that can be looked at, the nearest first. */

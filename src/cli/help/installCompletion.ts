@@ -1,4 +1,16 @@
-import { appendFileSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  constants,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
@@ -32,7 +44,8 @@ if command -v secureflag-licenses >/dev/null; then eval "$(secureflag-licenses c
 `;
 
 /** A block of any version, also one that was edited. */
-const ANY_BLOCK = /^# >>> secureflag-licenses completion >>>\n.*?^# <<< secureflag-licenses completion <<<\n?/ms;
+const ANY_BLOCK =
+  /^# >>> secureflag-licenses completion >>>\r?\n.*?^# <<< secureflag-licenses completion <<<(?:\r?\n)?/ms;
 
 /**
  * Finds the shell by SHELL.
@@ -60,7 +73,10 @@ export async function installCompletion(
 ): Promise<CompletionFiles> {
   const files = filesOf(shell, context.env);
   if (shell === "zsh") await addBlock(files[0] ?? "", options, context);
-  else for (const path of files) writeScript(path, script, context);
+  else {
+    for (const path of files) assertOurs(path);
+    for (const path of files) writeScript(path, script, context);
+  }
   return { shell, files, installed: true };
 }
 
@@ -98,12 +114,13 @@ function filesOf(shell: Shell, env: Context["env"]): string[] {
   return NAMES.map((name) => join(isAbsolute(chosen) ? chosen : data, "completions", name));
 }
 
+function assertOurs(path: string): void {
+  if (read(path) === null || isOurs(path)) return;
+  const hint = "It is not a completion of this program. Move it away first.";
+  throw new CliError("file_exists", `${path} already exists`, { hint });
+}
+
 function writeScript(path: string, script: string, context: Context): void {
-  const there = read(path);
-  if (there !== null && !OURS.test(there)) {
-    const hint = "It is not a completion of this program. Move it away first.";
-    throw new CliError("file_exists", `${path} already exists`, { hint });
-  }
   makeOutputDirectory(dirname(path));
   assertWritable({ path, force: true });
   writeOutputFile({ path, force: true }, Buffer.from(script), context);
@@ -125,10 +142,15 @@ async function addBlock(path: string, options: InstallOptions, context: Context)
 
 function removeBlock(path: string, pid: number): void {
   const file = realpathSync(path);
+  accessSync(file, constants.W_OK);
   const temporary = `${file}.${pid}.tmp`;
-  const { mode } = statSync(file);
+  const { mode, uid, gid } = statSync(file);
   try {
-    writeFileSync(temporary, readFileSync(file, "utf8").replace(ANY_BLOCK, ""), { mode: mode & 0o777, flag: "wx" });
+    // As Latin-1, which keeps every byte of whatever encoding the rest has.
+    const rest = readFileSync(file, "latin1").replace(ANY_BLOCK, "");
+    writeFileSync(temporary, rest, { encoding: "latin1", mode: 0o600, flag: "wx" });
+    chownSync(temporary, uid, gid);
+    chmodSync(temporary, mode & 0o7777);
     renameSync(temporary, file);
   } finally {
     rmSync(temporary, { force: true });

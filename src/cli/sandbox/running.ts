@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, rmdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readdirSync, rmdirSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import * as z from "zod";
 import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
@@ -30,14 +30,14 @@ export async function recordRunning(
   const startedAt = await context.processStart(pid);
   if (directory === null || admin === null || startedAt === null) return () => {};
   const path = join(directory, `${new URL(url).port}.json`);
-  const made = [directory, dirname(directory)].filter((each) => !existsSync(each));
   try {
     const running: RunningSandbox = { url, pid, startedAt, admin };
     writePrivateFile(path, JSON.stringify(running), context);
     return () => {
       attempt(() => removePrivateFile(path, context));
-      // Unless others have put something there meanwhile.
-      for (const each of made) attempt(() => rmdirSync(each));
+      // Empty directories only: that of another sandbox that runs, or of settings, stays.
+      const ours = basename(dirname(directory)) === "secureflag-licenses" ? [dirname(directory)] : [];
+      for (const each of [directory, ...ours]) attempt(() => rmdirSync(each));
     };
   } catch {
     return () => {};
@@ -52,7 +52,8 @@ export async function recordRunning(
  */
 export async function findRunning(apiUrl: string | null, context: Context): Promise<RunningSandbox> {
   const found = await allRunning(context);
-  const matching = apiUrl === null ? found : found.filter(({ url }) => url === apiUrl.replace(/\/+$/, ""));
+  const chosen = apiUrl ?? preferredOf(found, context);
+  const matching = chosen === null ? found : found.filter(({ url }) => isSame(url, chosen));
   const [only, another] = matching;
   if (only && !another) return only;
   const urls = found.map(({ url }) => url).join(", ");
@@ -61,6 +62,23 @@ export async function findRunning(apiUrl: string | null, context: Context): Prom
   throw usageError(
     only ? `Several sandboxes are running: ${urls}` : `No sandbox of yours is running at ${apiUrl}`,
     only ? "Pass --api-url to choose one." : `Running: ${urls}.`,
+  );
+}
+
+/** The address in the environment, if a sandbox runs there: the line that `sandbox` prints sets it. */
+function preferredOf(found: readonly RunningSandbox[], { env }: Context): string | null {
+  const { SECUREFLAG_API_URL: address = "" } = env;
+  return found.some(({ url }) => isSame(url, address)) ? address : null;
+}
+
+/** Sandboxes listen on loopback only, so its names are one. */
+function isSame(url: string, address: string): boolean {
+  return (
+    url ===
+    address
+      .trim()
+      .replace(/\/+$/, "")
+      .replace(/^http:\/\/(localhost|\[::1\])(?=[:/])/i, "http://127.0.0.1")
   );
 }
 

@@ -1,3 +1,5 @@
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -100,6 +102,18 @@ describe("data that cannot be written on startup", () => {
     });
     await rm(dataDir, { recursive: true });
   });
+
+  test.skipIf(!existsSync("/proc/self"))(
+    "is rejected where no directory can be made, and not tried forever",
+    async () => {
+      const deps = { now: Date.now, random: randomBytes, pid: 1, reach: () => {}, log: () => {}, version: "0.0.0" };
+      for (const dataDir of ["/proc/none", "/proc/none/data", "/proc/none/a/b"]) {
+        await expect(startSandbox({ port: 0, dataDir, seed: null, now: null }, deps)).rejects.toMatchObject({
+          code: "sandbox_data_unusable",
+        });
+      }
+    },
+  );
 
   test("does not hide other errors, or errors of in-memory data", async () => {
     const start = (dataDir: string | null, error: Error) =>

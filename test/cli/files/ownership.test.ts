@@ -47,8 +47,17 @@ describe.skipIf(!isRoot)("after one sudo login", () => {
     expect(told(path)?.hint).toContain(`"${dirname(path)}"`);
   });
 
+  it("never advises reclaiming another user's home", () => {
+    const home = join(temporaryDirectory(), "root");
+    mkdirSync(home, { mode: 0o700 });
+    chmodSync(dirname(home), 0o755);
+    expect(told(join(home, ".config", "secureflag-licenses", "settings.json"))?.hint).toBe(
+      "Set SECUREFLAG_CONFIG_DIR to a directory of your own.",
+    );
+  });
+
   it("advises reclaiming the tool's own folder, but never a system folder", () => {
-    const folder = join(temporaryDirectory(), "sfl");
+    const folder = join(temporaryDirectory(), "secureflag-licenses");
     mkdirSync(folder, { mode: 0o700 });
     chmodSync(dirname(folder), 0o755);
     expect(told(join(folder, "settings.json"))?.hint).toContain(`sudo chown -R "$USER" "${folder}"`);

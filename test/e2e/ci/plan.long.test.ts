@@ -92,6 +92,16 @@ describe("a plan", () => {
     expect(github.comments).toMatchObject([{ body: expect.stringContaining("### License top-up stopped") }]);
   });
 
+  test("that cannot be made replaces the one before, of another commit", async () => {
+    await plan([{ available: "8" }]);
+    for (const available of ["8O", ""]) {
+      const [end] = await plan([{ available }]);
+      expect(end).toMatchObject({ exitCode: 2, summary: expect.stringContaining("### License top-up failed") });
+      expect(github.comments).toMatchObject([{ body: expect.stringContaining("Exit code 2.") }]);
+      expect(github.comments[0]?.body).not.toContain("would buy");
+    }
+  });
+
   test("for an issue comment is on that pull request", async () => {
     await plan([{ available: "8" }], { event: { issue: { number: 7, pull_request: { url: "x" } } } });
     expect(github.comments.length).toBe(1);

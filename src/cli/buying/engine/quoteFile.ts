@@ -5,6 +5,7 @@ import { prorate, recurringCharge } from "../../../billing/proration.ts";
 import { dateSchema, instantSchema, moneySchema, organizationRefSchema, termSchema } from "../../../contract/basics.ts";
 import { quoteSchema, subscriptionSchema } from "../../../contract/billing.ts";
 import { CliError } from "../../errors.ts";
+import { STANDARD } from "../../files/standard.ts";
 import { toJson } from "../../kit/output.ts";
 import { clean, decodeText } from "../../kit/text.ts";
 import { moneyText } from "../../kit/words.ts";
@@ -197,6 +198,7 @@ function fileKeyStem(digest: string): string {
 }
 
 function jsonOf(path: string, text: string): unknown {
+  if (text.trim() === "") throw invalid(path, "is empty");
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -205,7 +207,7 @@ function jsonOf(path: string, text: string): unknown {
 }
 
 function invalid(path: string, why: string, cause?: unknown): CliError {
-  return new CliError("quote_file_invalid", `The quote file ${path} ${why}`, {
+  return new CliError("quote_file_invalid", `The quote file ${path === STANDARD ? "on stdin" : path} ${why}`, {
     hint: "Save a new one with `secureflag-licenses quote <n> --save <file>`.",
     cause,
   });
