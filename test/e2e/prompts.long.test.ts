@@ -45,7 +45,8 @@ async function bought(work: () => Promise<unknown>): Promise<number> {
   return (await sandbox.purchased(1)) - before;
 }
 
-describe.each(Object.keys(TERMINALS))("on a terminal of the kind: %s", (type) => {
+// One for a screen reader is asked as a dumb one is.
+describe.each(["usual", "dumb"])("on a terminal of the kind: %s", (type) => {
   beforeAll(() => {
     kind = type;
   });
