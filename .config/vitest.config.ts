@@ -9,7 +9,7 @@ process.env.LC_ALL = "C";
 /** Files that take long: what plays every crash, race, terminal and page. */
 const LONG = "test/**/*.long.test.ts";
 
-/** `npm test` runs what is done in two minutes, `npm run test:long` (the mode `long`) everything else. */
+/** `npm test` runs what is done in a few minutes, `npm run test:long` (the mode `long`) everything else. */
 export default defineConfig(({ mode }) => ({
   test: {
     root: fileURLToPath(new URL("..", import.meta.url)),
