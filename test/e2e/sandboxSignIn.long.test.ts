@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chown, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -93,6 +93,15 @@ describe("login --sandbox", () => {
     expect(await records()).toHaveLength(1);
     expect(errorOf(await run(...LOGIN))).toMatchObject(none);
     expect(await records()).toEqual([]);
+  });
+
+  test.runIf(process.getuid?.() === 0)("is not prepared by root in another user's home", async () => {
+    await chown(home, 65_534, 65_534);
+    const sandbox = await startCli(["sandbox", "--ephemeral", "--port", "0", "--json"], { home, timeout: 60_000 });
+    running.push(sandbox);
+    await waitFor(() => sandbox.printed().includes("}"), 20_000, "the sandbox to run");
+    await run("sandbox", "clock", "show", "--api-url", JSON.parse(sandbox.printed()).url);
+    expect(await readdir(home)).not.toContain("config");
   });
 
   test("sends no password to what is no sandbox, though a record names it", async () => {

@@ -53,6 +53,11 @@ interface Found {
   readonly stats: Stats;
 }
 
+/** Whether what root makes there would be in another user's home, who could not use it then. */
+export function isOthersHome(path: string, uid: number | null): boolean {
+  return uid === ROOT && findForeign(path, uid) !== null;
+}
+
 /** The path, or the nearest directory above it, that can be looked at, where it belongs to another user. */
 function findForeign(path: string, uid: number): Found | null {
   for (const found of upwards(path)) {

@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import * as z from "zod";
 import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
+import { isOthersHome } from "../files/ownership.ts";
 import { readPrivateFile, removePrivateFile, writePrivateFile } from "../files/privateFile.ts";
 
 const runningSchema = z.object({
@@ -17,7 +18,7 @@ export type RunningSandbox = z.infer<typeof runningSchema>;
 
 /**
  * Writes down, for this user alone, that a sandbox runs, so that `login --sandbox` finds it. Nothing is written for one
- * without an administrator, or where nothing can be: the sandbox runs all the same.
+ * without an administrator, where nothing can be, or by root in another user's home: the sandbox runs all the same.
  *
  * @returns removes what was written
  */
@@ -29,6 +30,7 @@ export async function recordRunning(
   const directory = attempt(() => directoryOf(context));
   const startedAt = await context.processStart(pid);
   if (directory === null || admin === null || startedAt === null) return () => {};
+  if (isOthersHome(directory, context.uid)) return () => {};
   const path = join(directory, `${new URL(url).port}.json`);
   try {
     const running: RunningSandbox = { url, pid, startedAt, admin };
