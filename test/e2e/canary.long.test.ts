@@ -81,9 +81,9 @@ async function lookAtFiles(directory: string, but: RegExp): Promise<number> {
   return files.length;
 }
 
-/** Runs a command with `--verbose`, and looks at all that it said. */
+/** Runs a command, with `--verbose` unless it prints JSON, and looks at all that it said. */
 async function run(args: readonly string[], options: Parameters<typeof runCli>[1]): Promise<RunResult> {
-  const result = await runCli([...args, "--verbose"], options);
+  const result = await runCli(args.includes("--json") ? args : [...args, "--verbose"], options);
   look(`stdout of ${args.join(" ")}`, result.stdout);
   look(`stderr of ${args.join(" ")}`, result.stderr);
   return result;

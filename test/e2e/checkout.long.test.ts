@@ -70,7 +70,7 @@ describe("a checkout in a folder whose name has a space, #, % and é", { timeout
 // Vite itself cannot serve a folder whose name has a `#`.
 test("npm test runs in a folder whose name has a space, and builds first", { timeout: LIMIT }, async () => {
   const folder = await checkOut("a b é");
-  const { exitCode, all } = await npm(folder, "test", "--", "test/e2e/program.test.ts", "-t", "--version");
+  const { exitCode, all } = await npm(folder, "test", "--", "test/e2e/program.test.ts", "-t", "version");
   expect(exitCode, all).toBe(0);
   expect(await readdir(join(folder, "dist"))).toContain("main.js");
 });
