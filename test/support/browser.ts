@@ -35,10 +35,10 @@ export async function expectAccessible(page: Page, widths: readonly number[] = [
   for (const width of widths) {
     await page.setViewportSize({ width, height: 768 });
     expect(await overflow(page), `${width} pixels`).toBe(0);
-  }
-  for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme });
-    expect(await violations(page), colorScheme).toEqual([]);
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect(await violations(page), `${colorScheme}, ${width} pixels`).toEqual([]);
+    }
   }
 }
 

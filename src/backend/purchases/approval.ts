@@ -45,7 +45,8 @@ export async function followPerson(
   const first = await lookElsewhere(deps, row);
   if (!first.hasChanged) return { row, approval: first };
   await makeDue(deps.database, row, deps.clock.now());
-  if (row.state === "declined" && !(await resumeOrLog(deps, row))) return { row, approval: first };
+  const isLeft = row.state === "declined" && !(await resumeOrLog(deps, row));
+  if (isLeft && !first.isUnderway) return { row, approval: first };
   const begun = await settleWithin(deps, row, 0, isClosing);
   const second = isAsked(begun, deps.clock.now()) ? await lookElsewhere(deps, begun) : null;
   if (second !== null && !second.isUnderway) return { row: begun, approval: second };

@@ -130,7 +130,7 @@ function failureOf(value: unknown, requestId?: string | null): CliError | null {
 }
 
 function isCharging({ operation }: NamedCall): boolean {
-  return /\/(purchases|payment|approve)$/.test(operation.path);
+  return /\/(purchases|payment|\{purchaseId\}\/approve)$/.test(operation.path);
 }
 
 const LOOK_HINT = "Look at its result before you send it again.";

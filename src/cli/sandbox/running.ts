@@ -1,6 +1,8 @@
 import { readdirSync, rmdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import * as z from "zod";
+import { isLoopbackHost } from "../../client/address.ts";
+import { canonicalUrl } from "../connection/target.ts";
 import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
 import { isOthersHome } from "../files/ownership.ts";
@@ -75,13 +77,10 @@ function preferredOf(found: readonly RunningSandbox[], { env }: Context): string
 
 /** Sandboxes listen on loopback only, so its names are one. */
 function isSame(url: string, address: string): boolean {
-  return (
-    url ===
-    address
-      .trim()
-      .replace(/\/+$/, "")
-      .replace(/^http:\/\/(localhost|\[::1\])(?=[:/])/i, "http://127.0.0.1")
-  );
+  if (!URL.canParse(address)) return false;
+  const named = new URL(canonicalUrl(address));
+  if (isLoopbackHost(named.hostname)) named.hostname = new URL(url).hostname;
+  return named.href === url;
 }
 
 /** Removes what a sandbox that was killed has left. */

@@ -55,7 +55,7 @@ export function registerAdd(group: Command, context: Context, run: Run<AddUserOp
     .option("--first-name <name>", "first name (a terminal asks for it)", trimmedText)
     .option("--last-name <name>", "last name (a terminal asks for it)", trimmedText)
     .addOption(new Option("--role <name>", "role (default: user)").choices(ROLE_WORDS).argParser(roleParser))
-    .option("--no-training", "no training and no license; for every role except user");
+    .option("--no-training", "skip training, which uses no license; not for the role user");
   addBuyMissingOptions(command).action((flags: AddFlags, command: Command) =>
     interruptible(context, async () => {
       const options = { ...readGlobals(command), ...readMissing(flags) };

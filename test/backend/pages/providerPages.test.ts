@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { LEASE_MS, leasePurchase, makeDue } from "../../../src/backend/purchases/leases.ts";
+import { LEASE_MS, makeDue } from "../../../src/backend/purchases/leases.ts";
 import { sweep } from "../../../src/backend/sweep.ts";
 import type { Purchase } from "../../../src/contract/billing.ts";
 import { hiddenFields } from "../../support/paymentPage.ts";
@@ -78,6 +78,20 @@ describe.each(DIALECTS)("the payment page of a provider with customers, on %s", 
     expect(await statusOf(id, purchase)).toBe("succeeded");
     expect(backend.captures().filter(({ purchaseId }) => purchaseId === purchase.id)).toHaveLength(1);
     await expectInvariants(backend, id, 25);
+  };
+  /** Another instance is at the purchase, and then is gone. */
+  const expectNotAskedWhileLeased = async (purchase: Pick<Purchase, "id">, address: string) => {
+    const lease = { lease_until: backend.clocks.machine + 2 * LEASE_MS };
+    await backend.deps.database.updateTable("purchases").set(lease).where("id", "=", purchase.id).execute();
+    const time = setInterval(() => {
+      backend.clocks.machine += 250;
+    }, 10);
+    const { html } = await look(backend, address);
+    clearInterval(time);
+    expect(html).toContain("The payment is being processed");
+    expect(html).not.toContain("<button");
+    backend.clocks.machine += 2 * LEASE_MS;
+    expect((await look(backend, address)).html).toContain(PAID);
   };
   const expectNothingMoved = async (id: number) => {
     expect(backend.captures()).toEqual([]);
@@ -232,18 +246,7 @@ describe.each(DIALECTS)("the payment page of a provider with customers, on %s", 
     ])("and another instance is at it when the card %s: nobody is asked to pay again", async (_name, happen) => {
       const { id, purchase, address } = await waiting();
       await happen(purchase, await enterCard(address));
-      const due = { billing: backend.clocks.billing, machine: backend.clocks.machine };
-      await makeDue(backend.deps.database, await rowOf(purchase), due.billing);
-      expect(await leasePurchase(backend.deps.database, await rowOf(purchase), due)).not.toBeNull();
-      const time = setInterval(() => {
-        backend.clocks.machine += 250;
-      }, 10);
-      const { html } = await look(backend, address);
-      clearInterval(time);
-      expect(html).toContain("The payment is being processed");
-      expect(html).not.toContain("<button");
-      backend.clocks.machine += LEASE_MS;
-      expect((await look(backend, address)).html).toContain(PAID);
+      await expectNotAskedWhileLeased(purchase, address);
       await expectPaidOnce(id, purchase);
     });
 
@@ -519,6 +522,13 @@ describe.each(DIALECTS)("the payment page of a provider with customers, on %s", 
       const { id, renewal, address } = await atBank();
       await provider.decide(await paymentOf(renewal), true);
       expect((await look(backend, address)).html).toContain(PAID);
+      await expectPaidOnce(id, renewal);
+    });
+
+    test("that the bank approved while another instance is at it is not asked for again", async () => {
+      const { id, renewal, address } = await atBank();
+      await provider.decide(await paymentOf(renewal), true);
+      await expectNotAskedWhileLeased(renewal, address);
       await expectPaidOnce(id, renewal);
     });
 
